@@ -1,0 +1,1 @@
+"""The store of jobs: a protocol, Redis behind it, one Lua script per act."""

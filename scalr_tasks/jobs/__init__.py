@@ -1,0 +1,1 @@
+"""Jobs after their enqueue: one handle, and the listings that operators need."""

@@ -1,0 +1,1 @@
+"""The test kit: what tests, the demo and development need beside the package itself."""
