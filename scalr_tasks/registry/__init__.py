@@ -1,0 +1,1 @@
+"""Declarations: tasks, their signatures, their registry, and what is compiled from it."""
