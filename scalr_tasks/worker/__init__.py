@@ -1,0 +1,1 @@
+"""Runs jobs: the queues of a registry in one process."""
