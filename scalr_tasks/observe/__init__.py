@@ -1,0 +1,1 @@
+"""Listeners on events: nothing below knows that they exist."""
