@@ -1,0 +1,1 @@
+"""The command line: one verb a file, errors on one line, data on stdout, logs on stderr."""
