@@ -1,0 +1,1 @@
+"""An invoices backend: its tasks, and a script that enqueues them."""
