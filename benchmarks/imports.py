@@ -64,9 +64,12 @@ def best_ms(copies: str) -> float:
 def main() -> int:
     """Measure, print, and tell whether the goal is met."""
     shared, apart = best_ms("Copies"), best_ms("Annotated[int, Field(gt=0)]")
-    met = shared <= GOAL_MS
-    print(f"{shared:6.1f} ms  {TASKS} tasks of five parameters   goal {GOAL_MS:g} {'met' if met else 'MISSED'}")
-    print(f"{apart:6.1f} ms  the same, with an Annotated[int, Field(gt=0)] of its own in each task")
+    met = max(shared, apart) <= GOAL_MS
+    for ms, what in (
+        (shared, f"{TASKS} tasks of five parameters, their types shared"),
+        (apart, "the same, with an Annotated[int, Field(gt=0)] of its own in each task"),
+    ):
+        print(f"{ms:6.1f} ms  {what}   goal {GOAL_MS:g} {'met' if ms <= GOAL_MS else 'MISSED'}")
     return int(not met)
 
 

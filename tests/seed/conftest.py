@@ -61,6 +61,15 @@ async def tells_context(ctx: Context[dict[str, str]]) -> list[str]:
 
 
 @registry.task
+async def tells_how_many_run(ctx: Context[dict[str, str]]) -> int:
+    running = int(await ctx["redis"].incr("running"))
+    await ctx["redis"].rpush("said", str(running))
+    await ctx["redis"].blpop(["go on"], timeout=60)
+    await ctx["redis"].decr("running")
+    return running
+
+
+@registry.task
 async def waits(ctx: Context[dict[str, str]]) -> str:
     await ctx.redis.rpush("said", f"attempt {ctx.attempt}")
     await ctx.redis.blpop(["go on"], timeout=60)
